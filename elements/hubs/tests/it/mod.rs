@@ -1,0 +1,5 @@
+mod catalogue;
+mod joined;
+mod rig;
+mod sound;
+mod switched;

@@ -1,0 +1,14 @@
+mod app;
+mod bad_input;
+mod bench;
+mod catalogue;
+mod commands;
+mod files;
+mod interleave;
+mod player;
+mod playlists;
+mod recorder;
+mod recording;
+mod snapshot;
+mod source;
+mod tracks;

@@ -1,0 +1,117 @@
+use super::*;
+use crate::format::Medium;
+use crate::plan::Probe;
+
+struct Machine(&'static [&'static str]);
+
+impl Capabilities for Machine {
+    fn has_element(&self, factory: &str) -> bool {
+        self.0.contains(&factory)
+    }
+    fn decoder(&self, format: &Format) -> Option<String> {
+        decoders(format).iter().find(|f| self.has_element(f)).map(|f| (*f).to_owned())
+    }
+    fn cpus(&self) -> usize {
+        2
+    }
+    fn probe(&self, _: &str) -> Probe {
+        Probe::Unknown
+    }
+}
+
+const FULL: Machine = Machine(&["vp8enc", "vp8dec", "avdec_h264", "openh264enc", "opusenc", "avdec_aac"]);
+const ALLOW: Transcoding = Transcoding::Allow;
+
+fn target(width: u32, height: u32, pace: Pace) -> EncoderTarget {
+    EncoderTarget { width, height, fps: 30.0, bitrate: None, limits: (None, None), pace, cpus: 8 }
+}
+
+fn value(settings: &[(&'static str, String)], name: &str) -> String {
+    settings.iter().find(|(n, _)| *n == name).unwrap().1.clone()
+}
+
+#[test]
+fn a_format_that_fits_passes() {
+    assert_eq!(serve(&Format::Vp8, &[], ALLOW, &FULL), Ok(Service::Pass));
+    assert_eq!(
+        serve(&Format::Vp8, &[Format::H264, Format::Vp8], Transcoding::Forbid, &FULL),
+        Ok(Service::Pass)
+    );
+    let data = Format::Other(Medium::Data, "text/x-raw".into());
+    assert_eq!(serve(&data, std::slice::from_ref(&data), ALLOW, &FULL), Ok(Service::Pass));
+}
+
+#[test]
+fn raw_consumers_get_a_decoder() {
+    let service = serve(&Format::H264, &[Format::RawVideo], Transcoding::Forbid, &FULL).unwrap();
+    assert_eq!(service, Service::Decode { decoder: "avdec_h264".into() });
+    assert_eq!(service.delivers(&Format::H264), Format::RawVideo);
+    assert_eq!(
+        serve(&Format::Vp9, &[Format::RawVideo], ALLOW, &FULL),
+        Err(NoService::NoDecoder(Format::Vp9))
+    );
+}
+
+#[test]
+fn the_most_wanted_format_that_can_be_made_is_made() {
+    let accepts = [Format::Vp9, Format::Vp8, Format::H264];
+    let service = serve(&Format::RawVideo, &accepts, Transcoding::Forbid, &FULL).unwrap();
+    assert_eq!(service, Service::Encode { decoder: None, format: Format::Vp8, encoder: "vp8enc".into() });
+    let service = serve_shared(&Format::RawVideo, &[Format::H264], &accepts, ALLOW, &FULL).unwrap();
+    assert_eq!(service.delivers(&Format::RawVideo), Format::H264);
+    let service = serve(&Format::H264, &[Format::Vp8], ALLOW, &FULL).unwrap();
+    assert!(service.is_transcode());
+    assert_eq!(
+        service.why(&Format::H264, &[Format::Vp8]),
+        "the consumer takes VP8, so H.264 is transcoded to VP8 (avdec_h264, then vp8enc)"
+    );
+    assert_eq!(
+        serve(&Format::RawVideo, &[Format::Vp9, Format::Av1], ALLOW, &FULL).unwrap_err().to_string(),
+        "no encoder for VP9 or AV1 is installed"
+    );
+}
+
+#[test]
+fn forbidden_transcodes_are_refused() {
+    assert_eq!(
+        serve(&Format::H264, &[Format::Vp8], Transcoding::Forbid, &FULL),
+        Err(NoService::Forbidden { from: Format::H264, to: Format::Vp8 })
+    );
+}
+
+#[test]
+fn small_pictures_get_one_thread() {
+    let small = encoder_settings("vp8enc", &target(640, 480, Pace::Realtime));
+    assert_eq!(value(&small, "threads"), "1");
+    assert_eq!(value(&small, "target-bitrate"), "1200000");
+    assert_eq!(value(&small, "keyframe-max-dist"), "60");
+    let large = encoder_settings("vp8enc", &target(1280, 720, Pace::Fastest));
+    assert_eq!(value(&large, "threads"), "2");
+    assert_eq!(
+        value(&encoder_settings("x264enc", &target(1920, 1080, Pace::Realtime)), "tune"),
+        "zerolatency"
+    );
+    assert!(encoder_settings("identity", &target(1, 1, Pace::Realtime)).is_empty());
+}
+
+#[test]
+fn every_encoder_of_the_table_has_a_format_and_a_bit_rate() {
+    for format in Format::KNOWN {
+        for factory in encoders(format) {
+            assert_eq!(encoded_by(factory).as_ref(), Some(format));
+            for (width, height, fps) in [(0, 0, 0.0), (1, 1, f64::NAN), (u32::MAX, u32::MAX, f64::INFINITY)] {
+                let wild = EncoderTarget {
+                    width,
+                    height,
+                    fps,
+                    bitrate: Some(u32::MAX),
+                    limits: (Some(u32::MAX), Some(u32::MAX)),
+                    pace: Pace::Fastest,
+                    cpus: 0,
+                };
+                encoder_settings(factory, &wild);
+                assert!(default_bitrate(format, width, height, fps) > 0);
+            }
+        }
+    }
+}

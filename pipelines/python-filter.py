@@ -1,0 +1,1 @@
+../elements/python/package/anabranch/templates/blobs.py
