@@ -176,15 +176,19 @@ impl Recorder {
 
     /// Posts one error, and no second one; what comes later is refused.
     fn fail(&self, kind: gst::ResourceError, text: &str, debug: Option<&str>) {
-        if self.give_in(text) {
+        self.fail_by(text, || {
             let message =
                 gst::message::Error::builder(kind, text).debug_if_some(debug).src(&*self.obj()).build();
             self.parent_handle_message(message);
-        }
+        });
     }
 
-    /// From now on nothing is taken; whoever waits for the end is told why. `true` the first time: an error is to be posted.
-    fn give_in(&self, text: &str) -> bool {
+    /// The same for an error that `post` has. It goes first: whoever is refused tells of that, which would hide why.
+    fn fail_by(&self, text: &str, post: impl FnOnce()) {
+        if self.failed.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        post();
         let stops = {
             let mut state = lock(&self.state);
             state.phase = Phase::Failed;
@@ -194,7 +198,6 @@ impl Recorder {
         for stop in stops {
             stop.send(Err(CommandError::new(CommandErrorKind::Failed, "recording-failed", text)));
         }
-        !self.failed.swap(true, Ordering::AcqRel)
     }
 
     fn chain(

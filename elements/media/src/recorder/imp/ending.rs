@@ -148,7 +148,9 @@ impl Recorder {
                 return;
             }
             let trouble = state.trouble.take();
-            state.phase = if trouble.is_some() { Phase::Failed } else { Phase::Done };
+            if trouble.is_none() {
+                state.phase = Phase::Done;
+            }
             (trouble, state.summary())
         };
         self.room.notify_all();

@@ -152,9 +152,7 @@ impl Recorder {
 
     /// A file could not be begun. The error is posted as it is: only GStreamer can read the sentence in it.
     fn fail_with(&self, error: gst::ErrorMessage) {
-        if self.give_in("a file of the recording could not be begun") {
-            self.post_error_message(error);
-        }
+        self.fail_by("a file of the recording could not be begun", || self.post_error_message(error));
     }
 
     /// Writes what waits at an input, at most a batch, so that the other one keeps up.
