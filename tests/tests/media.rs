@@ -133,6 +133,52 @@ fn a_link_decides_what_is_recorded_and_how_fast() -> Result<()> {
 }
 
 #[test]
+fn each_consumer_gets_pictures_within_the_limits_of_its_link() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    let film = at("film.webm");
+    run(&format!("test-source frames=90 width=640 height=480 audio=false -> recorder location={film}"))?;
+    let description = format!(
+        "elements:\n  film: {{type: player, uri: {film}}}\n  large: {{type: recorder, location: {}}}\n  \
+           small: {{type: recorder, location: {}}}\n  again: {{type: recorder, location: {}}}\n  \
+           picture: {{type: snapshot, location: {}}}\nlinks:\n  - film -> large\n  \
+           - {{from: film, to: small, max-width: 320, max-height: 400, max-frame-rate: 10}}\n  \
+           - {{from: film, to: again, max-width: 320, max-height: 400, max-frame-rate: 10}}\n  \
+           - {{from: film.video, to: picture, max-height: 120}}\n",
+        at("large.webm"),
+        at("small.webm"),
+        at("again.mkv"),
+        at("picture.png")
+    );
+    std::fs::write(at("sizes.yaml"), description)?;
+    let plan = Anabranch::new(["explain", &at("sizes.yaml")]).finish()?.expect_code(0)?.stdout;
+    let once = "one encoder vp8enc for VP8 of at most 320x400 pixels and 10 frames per second";
+    assert_eq!(plan.matches(once).count(), 1, "{plan}");
+    let done = Anabranch::run(at("sizes.yaml")).finish()?.expect_code(0)?;
+    let started: Vec<_> = done.events_named("transcoding-started").collect();
+    let encoders = started.iter().filter(|event| !event["encoder"].is_null()).count();
+    assert_eq!(encoders, 1, "two consumers, one encoder: {started:#?}");
+    let reasons = started.iter().filter_map(|event| event["reason"].as_str());
+    assert!(reasons.into_iter().any(|reason| reason.contains("at most 320x400 pixels")), "{started:#?}");
+
+    assert!(
+        oracle::payload_hashes(&film, "v:0")? == oracle::payload_hashes(at("large.webm"), "v:0")?,
+        "touched"
+    );
+    let small = oracle::decode(at("small.webm"))?;
+    let size = |frame: &oracle::PictureFrame| (frame.width, frame.height);
+    assert!(small.frames.iter().all(|frame| size(frame) == (320, 240)), "{:?}", small.frames);
+    assert_eq!(small.counters()?, (0..90).step_by(3).collect::<Vec<u64>>());
+    let steps = small.frames.windows(2).map(|pair| (pair[1].pts - pair[0].pts).as_secs_f64());
+    assert!(steps.into_iter().all(|step| (step - 0.1).abs() < 0.002), "{:?}", small.frames);
+    let same = |name: &str| oracle::payload_hashes(at(name), "v:0");
+    assert!(same("small.webm")? == same("again.mkv")?, "not the same encoding");
+    let picture = oracle::probe(at("picture.png"))?;
+    assert_eq!((picture.video()?.width, picture.video()?.height), (160, 120));
+    Ok(())
+}
+
+#[test]
 fn a_graph_that_ends_in_a_filter_ends() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let film = counted(folder.path(), "film.webm", 60)?;

@@ -226,15 +226,19 @@ fn rtsp_mounts_with_a_password_want_it() -> Result<()> {
     let port = ports::free()?;
     let out = format!(
         "{CAMERA}\n  open: {{type: rtsp-output, mount: /open, port: {port}}}\n  \
-         shut: {{type: rtsp-output, mount: /shut, port: {port}, user: me, password: secret}}"
+         shut: {{type: rtsp-output, mount: /shut, port: {port}, user: me, password: secret}}\n  \
+         also: {{type: rtsp-output, mount: /also, port: {port}, user: me, password: secret}}\n  \
+         mine: {{type: rtsp-output, mount: /mine, port: {port}, user: me, password: other}}"
     );
-    let stage = Stage::start(&out, "cam -> open, cam -> shut")?;
+    let stage = Stage::start(&out, "cam -> open, cam -> shut, cam -> also, cam -> mine")?;
     let ask = |login: &str, mount: &str| -> Result<bool> {
         let url = format!("rtsp://{login}127.0.0.1:{port}/{mount}");
         Ok(finish(stage.copy(&["-rtsp_transport", "tcp", "-i", &url], "0.5", &stage.file("x.mkv"))?).is_ok())
     };
     ensure!(ask("", "open")? && ask("me:secret@", "shut")?, "those who may, may not");
+    ensure!(ask("me:secret@", "also")? && ask("me:other@", "mine")?, "a login opens each of its mounts");
     ensure!(!ask("", "shut")? && !ask("me:wrong@", "shut")? && !ask("", "none")?, "those who may not, may");
+    ensure!(!ask("me:other@", "shut")? && !ask("me:secret@", "mine")?, "a login opens no other mounts");
     Ok(())
 }
 

@@ -9,6 +9,7 @@ use anabranch_engine::{Engine, EventKind, EventStream, MediaPipeline};
 use anabranch_harness::media;
 use anyhow::{Context, Result, ensure};
 use gstanabranchelements as _;
+use gstanabranchhubs as _;
 use serde_json::json;
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -60,6 +61,43 @@ async fn it_is_told_what_flows_and_what_has_ceased() -> Result<()> {
     ensure!(!pipeline.stats().await.elements["out"].inputs["video"].flowing);
     player.command("play", &json!({})).await?;
     flow(&mut events, "out", true).await?;
+    stop(pipeline).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hub_counts_what_comes_on_all_of_its_links() -> Result<()> {
+    let engine = Engine::new()?;
+    let camera = json!({"width": 160, "height": 120, "fps": 30, "audio": false, "pace": "realtime"});
+    let document = Document::new("room")
+        .element("left", "test-source", camera.clone())
+        .element("right", "test-source", camera)
+        .element("room", "composite", json!({"width": 320, "height": 240, "frame_rate": 30}))
+        .element("out", "null-sink", json!({}))
+        .link("left -> room -> out")
+        .link("right -> room");
+    let pipeline = engine.create(engine.check(&document)?)?;
+    let mut events = pipeline.events();
+    pipeline.start().await?;
+    flow(&mut events, "room", true).await?;
+    let (deadline, mut stats) = (Instant::now() + LIMIT, pipeline.stats().await);
+    // Of both cameras comes more than either has made.
+    while stats.elements["room"].inputs["video"].frames <= stats.elements["left"].outputs["video"].frames + 20
+    {
+        ensure!(Instant::now() < deadline, "{stats:?}");
+        let _ = tokio::time::timeout(Duration::from_millis(20), events.next()).await;
+        stats = pipeline.stats().await;
+    }
+    ensure!(stats.elements["room"].latency_ms.is_some(), "{stats:?}");
+    // One of two: media go on.
+    pipeline.disconnect("left", "room").await?;
+    let before = pipeline.stats().await.elements["room"].inputs["video"].frames;
+    while pipeline.stats().await.elements["room"].inputs["video"].frames < before + 90 {
+        ensure!(Instant::now() < deadline, "the other one does not go on");
+        let _ = tokio::time::timeout(Duration::from_millis(20), events.next()).await;
+    }
+    ensure!(pipeline.stats().await.elements["room"].inputs["video"].flowing);
+    pipeline.disconnect("right", "room").await?;
+    flow(&mut events, "room", false).await?;
     stop(pipeline).await
 }
 

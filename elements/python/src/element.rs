@@ -48,7 +48,7 @@ pub struct Params {
     /// their defaults.
     #[schemars(extend("x-live" = true))]
     pub params: Map<String, Value>,
-    /// The Python interpreter; it needs numpy.
+    /// The Python interpreter: a path, or a name, of which the first in the search path that has numpy is taken.
     pub python: String,
     /// The longer side of the pictures that the filter sees, in pixels; 0 is what its file says.
     #[schemars(range(min = 0, max = 16384), extend("x-live" = true))]

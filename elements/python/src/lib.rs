@@ -18,6 +18,7 @@ pub mod inspect;
 pub mod package;
 mod pictures;
 mod process;
+pub mod program;
 mod results;
 mod ring;
 mod running;

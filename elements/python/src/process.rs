@@ -14,6 +14,7 @@ use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::package;
+use crate::program;
 use crate::wire;
 
 /// What the interpreter is given to begin with: the package of this program goes before an installed one, and nothing
@@ -50,7 +51,7 @@ pub fn interpreter(python: &str) -> io::Result<Command> {
         path.push(":");
         path.push(more);
     }
-    let mut command = Command::new(python);
+    let mut command = Command::new(program::find(python));
     command.env("PYTHONPATH", path).env("PYTHONUNBUFFERED", "1").env("PYTHONDONTWRITEBYTECODE", "1");
     // One thread a worker, unless somebody says otherwise: the other processors belong to the video.
     for name in ["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"] {

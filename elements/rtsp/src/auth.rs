@@ -20,19 +20,26 @@ pub fn is_below(path: &str, mount: &str) -> bool {
     path.strip_prefix(mount).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// The role of those who know the password of a mount: of no other one, or they could watch that as well.
-fn role(mount: &str) -> String {
-    // Of what a mount may have in it, a structure's name takes all but this; and a mount has no plus sign.
-    format!("mount{}", mount.replace('~', "+"))
-}
+/// A user and a password.
+type Login = (String, String);
 
 mod imp {
     use super::*;
 
     #[derive(Default)]
     pub struct MountAuth {
-        /// Mounts with a password: the user and the password.
-        guarded: Mutex<HashMap<String, (String, String)>>,
+        doors: Mutex<Doors>,
+    }
+
+    /// What is guarded.
+    #[derive(Default)]
+    pub struct Doors {
+        /// The mounts with a password, and who may enter.
+        pub guarded: HashMap<String, Login>,
+        /// Each login has a role of its own, so that it opens its own mounts and no others.
+        pub roles: HashMap<Login, String>,
+        /// How many roles there were.
+        pub count: u64,
     }
 
     #[glib::object_subclass]
@@ -50,15 +57,15 @@ mod imp {
             let uri = context.uri().map(|uri| uri.request_uri());
             let guarded = uri.is_some_and(|uri| {
                 let path = path_of(&uri);
-                self.guarded().keys().any(|mount| is_below(path, mount))
+                self.doors().guarded.keys().any(|mount| is_below(path, mount))
             });
             !guarded || self.parent_check(context, check)
         }
     }
 
     impl MountAuth {
-        pub fn guarded(&self) -> MutexGuard<'_, HashMap<String, (String, String)>> {
-            self.guarded.lock().unwrap_or_else(PoisonError::into_inner)
+        pub fn doors(&self) -> MutexGuard<'_, Doors> {
+            self.doors.lock().unwrap_or_else(PoisonError::into_inner)
         }
     }
 }
@@ -77,33 +84,37 @@ impl MountAuth {
         auth
     }
 
-    /// From now on a mount wants this user and password. `false`: another mount has a user of that name.
-    pub fn guard(&self, mount: &str, user: &str, password: &str) -> bool {
-        let pair = (user.to_owned(), password.to_owned());
-        {
-            let mut guarded = self.imp().guarded();
-            if guarded.values().any(|other| other.0 == pair.0) {
-                return false;
-            }
-            guarded.insert(mount.to_owned(), pair);
+    /// From now on a mount wants this user and password. The role of those who know them.
+    pub fn guard(&self, mount: &str, user: &str, password: &str) -> String {
+        let login = (user.to_owned(), password.to_owned());
+        let mut doors = self.imp().doors();
+        doors.guarded.insert(mount.to_owned(), login.clone());
+        if let Some(role) = doors.roles.get(&login) {
+            return role.clone();
         }
-        let token = RTSPToken::builder().field("media.factory.role", role(mount)).build();
+        doors.count += 1;
+        let role = format!("login{}", doors.count);
+        doors.roles.insert(login, role.clone());
+        // Under the lock: another mount with this login may come or go.
+        let token = RTSPToken::builder().field("media.factory.role", &role).build();
         self.add_basic(&RTSPAuth::make_basic(user, password), &token);
-        true
+        role
     }
 
-    /// The mount goes.
+    /// The mount goes, and its login if it was the last one.
     pub fn release(&self, mount: &str) {
-        let pair = self.imp().guarded().remove(mount);
-        if let Some((user, password)) = pair {
-            self.remove_basic(&RTSPAuth::make_basic(&user, &password));
+        let mut doors = self.imp().doors();
+        let Some(login) = doors.guarded.remove(mount) else { return };
+        if doors.guarded.values().all(|other| *other != login) {
+            doors.roles.remove(&login);
+            self.remove_basic(&RTSPAuth::make_basic(&login.0, &login.1));
         }
     }
 }
 
-/// Lets a factory be used by those who know its mount's password.
-pub fn permit(factory: &impl IsA<gst_rtsp_server::RTSPMediaFactory>, mount: &str) {
-    let permissions = gst::Structure::builder(role(mount))
+/// Lets a factory be used by those who have this role.
+pub fn permit(factory: &impl IsA<gst_rtsp_server::RTSPMediaFactory>, role: &str) {
+    let permissions = gst::Structure::builder(role)
         .field("media.factory.access", true)
         .field("media.factory.construct", true)
         .build();
@@ -129,13 +140,17 @@ mod tests {
     }
 
     #[test]
-    fn each_mount_has_a_role_of_its_own() {
+    fn a_login_has_one_role_for_all_of_its_mounts() {
         gst::init().expect("GStreamer starts");
-        let roles = ["/a.b", "/a-b", "/a_b", "/a~b", "/a/b", "/ab"].map(role);
-        for (index, role) in roles.iter().enumerate() {
-            assert!(!roles[..index].contains(role), "{role}");
-            // Permissions are a structure of that name.
-            assert_eq!(gst::Structure::new_empty(role.as_str()).name().as_str(), role);
-        }
+        let auth = MountAuth::new();
+        let (first, other) = (auth.guard("/a", "me", "secret"), auth.guard("/b", "me", "other"));
+        assert_ne!(first, other, "another password opens another door");
+        assert_eq!(auth.guard("/c", "me", "secret"), first);
+        auth.release("/a");
+        assert_eq!(auth.guard("/d", "me", "secret"), first, "it is still in use");
+        auth.release("/c");
+        auth.release("/d");
+        let again = auth.guard("/a", "me", "secret");
+        assert!(again != first && again != other, "a role that is gone does not come back");
     }
 }

@@ -112,12 +112,7 @@ impl Mount {
         drop(servers);
         let mount = Mount { path: wish.path.to_owned(), key, shared };
         if let Some((user, password)) = wish.login {
-            if !mount.shared.auth.guard(wish.path, user, password) {
-                return Err(format!(
-                    "The user '{user}' has a mount on this server already: choose another name for this one."
-                ));
-            }
-            crate::auth::permit(factory, wish.path);
+            crate::auth::permit(factory, &mount.shared.auth.guard(wish.path, user, password));
         }
         mount.shared.points.add_factory(wish.path, factory.clone());
         Ok(mount)

@@ -286,6 +286,19 @@ fn the_page_of_the_filters_is_as_the_catalogue_says() {
     }
 }
 
+/// A machine that has them already would hide that one is missing.
+#[test]
+fn what_installs_this_project_knows_the_packages_of_all_elements() {
+    let script = project_root().join(".ci/install-packages");
+    let listed = std::process::Command::new(script).arg("--list").output().unwrap();
+    let listed = String::from_utf8(listed.stdout).unwrap();
+    let missing: Vec<_> = anabranch_graph::packages::debian_packages()
+        .filter(|package| package.starts_with("gstreamer"))
+        .filter(|package| !listed.split_whitespace().any(|word| word == *package))
+        .collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
 #[test]
 fn every_pipeline_is_a_good_description_with_a_header() {
     let mut count = 0;

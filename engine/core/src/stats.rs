@@ -21,7 +21,7 @@ pub struct PipelineStats {
 /// Numbers of one element.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub struct ElementStats {
-    /// What came in, by port.
+    /// What came in, by port; a port that takes many links counts what comes on all of them.
     pub inputs: BTreeMap<String, PortStats>,
     /// What went out, by port.
     pub outputs: BTreeMap<String, PortStats>,

@@ -58,7 +58,7 @@ codes! {
     /// name is a number.
     Shape = "G0003", Error, "wrong shape";
     /// The language has no such key at this place. At the top there are `name`, `description`, `elements` and
-    /// `links`; in a link `from`, `to`, `media`, `transcoding` and `bitrate`.
+    /// `links`; in a link `from`, `to`, `media` and its options.
     UnknownKey = "G0004", Error, "unknown key";
     /// A key appears twice in one mapping; only one of the two can be meant.
     DuplicateKey = "G0005", Error, "key given twice";
@@ -111,7 +111,7 @@ codes! {
     DuplicateLink = "G0308", Error, "link given twice";
     /// The element makes no sense with this port unlinked.
     UnlinkedPort = "G0309", Error, "required port not linked";
-    /// A link's `media`, `transcoding` or `bitrate` has a value that the language does not know.
+    /// A link's `media`, or an option of it, has a value that the language does not know.
     BadLinkOption = "G0310", Error, "bad link option";
     /// GStreamer lacks an element that is needed. The help names the Debian package that has it.
     MissingPlugin = "G0401", Error, "GStreamer plugin missing";

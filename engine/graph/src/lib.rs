@@ -54,6 +54,6 @@ mod yaml;
 pub use diagnostic::{Code, Diagnostic, explain_code};
 pub use diff::{GraphDiff, Surgery, surgery};
 pub use document::Document;
-pub use link_options::LinkOptions;
+pub use link_options::{LinkOptions, PictureLimits};
 pub use plan::{PlanOptions, plan, plan_with};
 pub use validate::{Checked, Completeness, check, check_all, check_document};

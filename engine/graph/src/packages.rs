@@ -190,6 +190,11 @@ const TABLE: &[(&str, &[&str])] = &[
     (X, &["clockoverlay", "textoverlay", "textrender", "timeoverlay", "ximagesink", "xvimagesink"]),
 ];
 
+/// The Debian 12 packages in which the elements are that this project knows.
+pub fn debian_packages() -> impl Iterator<Item = &'static str> {
+    TABLE.iter().map(|(package, _)| *package).chain([LIBAV])
+}
+
 /// The Debian 12 package that has a GStreamer element, if it is known.
 pub fn debian_package(factory: &str) -> Option<&'static str> {
     if factory.starts_with("avdec_") || factory.starts_with("avenc_") || factory.starts_with("avmux_") {

@@ -16,7 +16,16 @@ pub const MAX_LINKS: usize = 4000;
 
 const TOP: [&str; 4] = ["name", "description", "elements", "links"];
 const LINK: [&str; 3] = ["from", "to", "media"];
-const LINK_OPTIONS: [&str; 5] = ["transcoding", "format", "bitrate", "min-bitrate", "max-bitrate"];
+const LINK_OPTIONS: [&str; 8] = [
+    "transcoding",
+    "format",
+    "bitrate",
+    "min-bitrate",
+    "max-bitrate",
+    "max-width",
+    "max-height",
+    "max-frame-rate",
+];
 
 /// Parses a description. Whatever is wrong is in [`Tree::problems`].
 pub fn parse(source: Arc<Source>) -> Tree {

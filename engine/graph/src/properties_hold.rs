@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::catalog::{Direction, PropertyKind, PropertyMap};
 use crate::diff::GraphDiff;
 use crate::document::Document;
-use crate::link_options::LinkOptions;
+use crate::link_options::{LinkOptions, PictureLimits};
 use crate::plan::{Plan, Surgery, plan, surgery};
 use crate::spec::{GraphSpec, LinkSpec, NodeSpec, OnError, PortRef, Transcoding};
 use crate::testing::{Machine, catalog};
@@ -149,6 +149,10 @@ fn graph() -> impl Strategy<Value = GraphSpec> {
                             transcoding,
                             bitrate,
                             max_bitrate: bitrate.map(|rate| rate.saturating_add(7)),
+                            picture: PictureLimits {
+                                max_height: bitrate.map(|rate| rate.clamp(16, 16_384)),
+                                ..PictureLimits::default()
+                            },
                             ..LinkOptions::default()
                         },
                     });

@@ -19,7 +19,8 @@ pub fn description_schema(catalog: &Catalog) -> Value {
             })
         })
         .collect();
-    let rate = |description: &str| json!({"type": "integer", "minimum": 1, "maximum": 1_000_000, "description": description});
+    let whole = |description: &str, least: u32, most: u32| json!({"type": "integer", "minimum": least, "maximum": most, "description": description});
+    let rate = |description: &str| whole(description, 1, 1_000_000);
     let mut definitions = Map::new();
     for descriptor in catalog.iter() {
         definitions.insert(descriptor.name.clone(), element(descriptor));
@@ -84,6 +85,9 @@ pub fn description_schema(catalog: &Catalog) -> Value {
                         "bitrate": rate("Bit rate of the encoder, if one is needed, kbit/s."),
                         "min-bitrate": rate("The encoder's bit rate does not fall below this, kbit/s."),
                         "max-bitrate": rate("The encoder's bit rate does not rise above this, kbit/s."),
+                        "max-width": whole("Pictures that are wider are made smaller, pixels.", 16, 16_384),
+                        "max-height": whole("Pictures that are higher are made smaller, pixels.", 16, 16_384),
+                        "max-frame-rate": whole("Frames that come faster are left out, frames per second.", 1, 240),
                     },
                 },
             ],

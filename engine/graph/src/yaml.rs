@@ -73,10 +73,18 @@ fn options(out: &mut String, options: &LinkOptions) {
         let words: Vec<&str> = options.formats.iter().map(Format::word).collect();
         let _ = write!(out, ", format: [{}]", words.join(", "));
     }
-    let rates = [options.bitrate, options.min_bitrate, options.max_bitrate];
-    for (name, rate) in ["bitrate", "min-bitrate", "max-bitrate"].into_iter().zip(rates) {
-        if let Some(rate) = rate {
-            let _ = write!(out, ", {name}: {rate}");
+    let picture = &options.picture;
+    let numbers = [
+        ("bitrate", options.bitrate),
+        ("min-bitrate", options.min_bitrate),
+        ("max-bitrate", options.max_bitrate),
+        ("max-width", picture.max_width),
+        ("max-height", picture.max_height),
+        ("max-frame-rate", picture.max_frame_rate),
+    ];
+    for (name, number) in numbers {
+        if let Some(number) = number {
+            let _ = write!(out, ", {name}: {number}");
         }
     }
 }

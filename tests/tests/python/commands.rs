@@ -154,7 +154,8 @@ fn clients_of_a_server_cannot_choose_what_is_run() -> Result<()> {
 #[test]
 fn the_package_passes_its_own_tests() -> Result<()> {
     let file = project_root().join("elements/python/package/tests/test_package.py");
-    let done = Command::new("python3").arg(file).env("PYTHONDONTWRITEBYTECODE", "1").output()?;
+    let python = gstanabranchpython::program::find("python3");
+    let done = Command::new(python).arg(file).env("PYTHONDONTWRITEBYTECODE", "1").output()?;
     let text = String::from_utf8_lossy(&done.stderr);
     ensure!(done.status.success() && text.contains("OK"), "{text}");
     Ok(())

@@ -165,7 +165,7 @@ impl Hls {
                 of(|c| c.segments.iter().filter(|s| s.done).map(|s| s.number + 1).max().unwrap_or(0)),
             )
             .field("kept-segments", of(|c| c.segments.len() as u64))
-            .field("bytes", of(|c| c.total.0))
+            .field("bytes", of(|c| c.bytes))
             .build()
     }
 
@@ -227,7 +227,7 @@ impl ElementImpl for Hls {
             && let Some(shelf) = self.works.store()
         {
             let (segments, nanos) =
-                shelf.look(|c| (c.segments.back().map_or(0, |s| s.number + 1), c.total.1));
+                shelf.look(|c| (c.segments.back().map_or(0, |s| s.number + 1), c.complete.1));
             let data = json!({"segments": segments, "seconds": nanos as f64 / 1e9});
             message::post(&*self.obj(), "playlist-ended", data);
         }

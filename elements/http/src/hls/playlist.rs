@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::shelf::{Contents, Segment};
+use super::shelf::{Contents, Segment, bit_rate};
 
 /// How a playlist is written.
 #[derive(Clone, Copy, Debug)]
@@ -43,7 +43,8 @@ pub fn media(contents: &Contents, style: &Style) -> String {
     let done = all.iter().filter(|s| s.done).count();
     let skip = if style.window == 0 { 0 } else { done.saturating_sub(style.window) };
     let shown = || all.iter().skip(skip).filter(|s| s.done || parts);
-    let longest = shown().map(|s| s.duration).max().unwrap_or(0).max(style.target);
+    // It is not to fall again when the longest has left the window.
+    let longest = shown().map(|s| s.duration).max().unwrap_or(0).max(style.target).max(contents.longest);
     let mut out = String::with_capacity(1024);
     // Writing to a string cannot fail.
     let mut line = |text: std::fmt::Arguments| {
@@ -124,14 +125,26 @@ fn changes<'a>(segments: impl Iterator<Item = &'a Segment>) -> u64 {
 /// The playlist that says what the media are.
 pub fn master(contents: &Contents) -> String {
     let mut out = String::from("#EXTM3U\n#EXT-X-VERSION:7\n#EXT-X-INDEPENDENT-SEGMENTS\n");
-    let (bytes, nanos) = contents.total;
-    let rate = (bytes as f64 * 8e9 / nanos.max(1_000_000_000) as f64).max(1000.0) as u64;
     let Some(header) = contents.headers.last() else { return out };
+    let (bytes, nanos) = contents.complete;
+    let (peak, average) = match bit_rate(bytes, nanos) {
+        Some(average) => (contents.peak.max(average), average),
+        // The first segment has only begun.
+        None => {
+            let open = contents.segments.back();
+            let bytes = open.map_or(0, Segment::size);
+            let rate = bit_rate(bytes, open.map_or(0, |s| s.duration)).unwrap_or(1);
+            (rate, rate)
+        }
+    };
     let (width, height) = header.size;
     let size = if width > 0 { format!(",RESOLUTION={width}x{height}") } else { String::new() };
     // Writing to a string cannot fail.
-    let _ =
-        writeln!(out, "#EXT-X-STREAM-INF:BANDWIDTH={rate},CODECS=\"{}\"{size}\nindex.m3u8", header.codecs);
+    let _ = writeln!(
+        out,
+        "#EXT-X-STREAM-INF:BANDWIDTH={peak},AVERAGE-BANDWIDTH={average},CODECS=\"{}\"{size}\nindex.m3u8",
+        header.codecs
+    );
     out
 }
 
@@ -139,7 +152,7 @@ pub fn master(contents: &Contents) -> String {
 mod tests {
     use bytes::Bytes;
 
-    use super::super::shelf::Part;
+    use super::super::shelf::{Header, Part};
     use super::*;
 
     const S: i64 = 1_000_000_000;
@@ -174,6 +187,29 @@ mod tests {
         let text = media(&contents, &style(S / 2, 0));
         assert!(text.ends_with("#EXT-X-ENDLIST\n") && text.contains("PLAYLIST-TYPE:VOD"), "{text}");
         assert!(!text.contains("PART"), "{text}");
+    }
+
+    #[test]
+    fn the_bandwidth_is_that_of_the_busiest_segment() {
+        let header = Header { number: 1, bytes: Bytes::new(), codecs: "avc1".into(), size: (640, 360) };
+        let mut contents = Contents { headers: vec![header], ..Contents::default() };
+        contents.segments.push_back(one(0, 1, false));
+        let rates = |contents: &Contents| -> Vec<u64> {
+            let text = master(contents);
+            let number = |at: &str| at.split(',').next().unwrap().parse().unwrap();
+            text.split("BANDWIDTH=").skip(1).map(number).collect()
+        };
+        assert_eq!(rates(&contents), [16, 16], "two bytes in the second that has come");
+        (contents.complete, contents.peak) = ((1_000_000, 4 * S), 3_000_000);
+        assert_eq!(rates(&contents), [3_000_000, 2_000_000]);
+    }
+
+    #[test]
+    fn the_target_does_not_fall_when_a_long_segment_has_left() {
+        let mut contents = Contents { segments: [one(7, 1, true)].into(), ..Contents::default() };
+        assert!(media(&contents, &style(0, 3)).contains("#EXT-X-TARGETDURATION:2\n"));
+        contents.longest = 5 * S;
+        assert!(media(&contents, &style(0, 3)).contains("#EXT-X-TARGETDURATION:5\n"));
     }
 
     #[test]

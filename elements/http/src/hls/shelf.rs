@@ -44,9 +44,14 @@ pub struct Segment {
 }
 
 impl Segment {
+    /// Bytes of the parts that are in memory.
+    pub fn size(&self) -> u64 {
+        self.parts.iter().map(|part| part.bytes.len() as u64).sum()
+    }
+
     /// All of it.
     pub fn bytes(&self) -> Bytes {
-        let mut all = Vec::with_capacity(self.parts.iter().map(|p| p.bytes.len()).sum());
+        let mut all = Vec::with_capacity(self.size() as usize);
         self.parts.iter().for_each(|part| all.extend_from_slice(&part.bytes));
         all.into()
     }
@@ -89,10 +94,19 @@ pub struct Contents {
     pub ended: bool,
     /// The longest segment so far, nanoseconds.
     pub longest: i64,
-    /// Bytes of media so far, and how long they last: for the bandwidth.
-    pub total: (u64, i64),
+    /// Bytes of media so far.
+    pub bytes: u64,
+    /// Bytes of the segments that are complete, and how long they last.
+    pub complete: (u64, i64),
+    /// The highest bit rate of a segment so far, bits per second.
+    pub peak: u64,
     /// Discontinuities that have left the playlist.
     pub gone: u64,
+}
+
+/// Bits per second; none if nothing is there yet.
+pub fn bit_rate(bytes: u64, nanos: i64) -> Option<u64> {
+    (bytes > 0 && nanos > 0).then(|| (bytes as f64 * 8e9 / nanos as f64).ceil() as u64)
 }
 
 /// Headers and segments, and who waits for more.
@@ -180,8 +194,11 @@ impl Filler {
             let Some(open) = contents.segments.back_mut().filter(|s| !s.done) else { return };
             open.done = true;
             let (done, duration) = (open.clone(), open.duration);
+            let bytes = done.size();
             contents.longest = contents.longest.max(duration);
-            contents.total.1 += duration;
+            contents.complete.0 += bytes;
+            contents.complete.1 += duration;
+            contents.peak = contents.peak.max(bit_rate(bytes, duration).unwrap_or(0));
             done
         };
         if self.in_folder {
@@ -256,7 +273,7 @@ impl Consumer for Filler {
         }
         {
             let mut contents = lock(&self.shelf.contents);
-            contents.total.0 += part.bytes.len() as u64;
+            contents.bytes += part.bytes.len() as u64;
             let header = contents.headers.last().map_or(1, |h| h.number);
             match contents.segments.back_mut().filter(|s| !s.done) {
                 Some(segment) => {

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use anabranch_graph::PictureLimits;
 use anabranch_graph::format::{Format, Medium};
 use anabranch_graph::plan::Pace;
 use anabranch_graph::plan::codec::{self, EncoderTarget};
@@ -12,6 +13,7 @@ use gst::prelude::*;
 use super::Transcode;
 use super::branch::branch;
 use super::drain::Drain;
+use super::shrink;
 use super::worker::lock;
 
 /// Frames that may wait for an encoder.
@@ -220,7 +222,8 @@ pub(super) fn decoder(
 #[derive(Debug)]
 pub(super) struct Encoder {
     pub elements: Vec<gst::Element>,
-    pub settings: Arc<Settings>,
+    /// None where raw pictures are only shrunk.
+    pub settings: Option<Arc<Settings>>,
     pub drops: Option<Arc<Drops>>,
 }
 
@@ -295,12 +298,12 @@ impl Drops {
     }
 }
 
-/// The elements that encode raw media to `format` with `factory`. `wanted` are the caps of the consumer for whom it
-/// is started: they decide the framing.
+/// The elements that bring raw media within `limits` and encode them to `format` with `factory`, if there is one. `wanted`
+/// are the caps of the consumer for whom it is started: they decide the framing.
 pub(super) fn encoder(
     hub: &Transcode,
-    format: &Format,
-    factory: &str,
+    (format, limits): (&Format, PictureLimits),
+    factory: Option<&str>,
     target: EncoderTarget,
     wanted: &gst::CapsRef,
 ) -> Result<Encoder, glib::BoolError> {
@@ -330,6 +333,10 @@ pub(super) fn encoder(
         });
     }
     let mut elements = vec![queue];
+    if !limits.is_none() {
+        elements.extend(shrink::elements(limits)?);
+    }
+    let Some(factory) = factory else { return Ok(Encoder { elements, settings: None, drops }) };
     if video {
         elements.push(make("videoconvert")?);
     } else {
@@ -359,7 +366,7 @@ pub(super) fn encoder(
         elements.push(parser);
         elements.push(gst::ElementFactory::make("capsfilter").property("caps", caps).build()?);
     }
-    Ok(Encoder { elements, settings, drops })
+    Ok(Encoder { elements, settings: Some(settings), drops })
 }
 
 /// Sets the encoder's properties as soon as it is known what comes, before the encoder itself learns it.

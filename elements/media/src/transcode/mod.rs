@@ -2,13 +2,15 @@
 //!
 //! A consumer whose formats include the stream's gets the packets untouched. Otherwise the hub adds at most one
 //! decoder, and one encoder per target format; both are shared by all consumers and removed when the last one leaves.
+//! Consumers that want smaller or fewer pictures have an encoder for these, shared by those with the same limits.
 //! [`anabranch_graph::plan::codec`] decides, with the table by which a plan is printed.
 //!
 //! ```text
 //!          ┌─> src_0 (pass)
 //! sink ─> tee ─> [parser, decoder] ─> tee ─┬─> src_1 (raw)
-//!                                          └─> [queue, convert, encoder, parser] ─> tee ─┬─> src_2
-//!                                                                                       └─> src_3
+//!                                          ├─> [queue, convert, encoder, parser] ─> tee ─┬─> src_2
+//!                                          │                                            └─> src_3
+//!                                          └─> [queue, scale, convert, encoder, parser] ─> tee ──> src_4
 //! ```
 //!
 //! In gst-launch, as with `tee`, an element with pads on request (a muxer) needs a queue in between:
@@ -26,6 +28,7 @@ mod imp;
 mod keyunit;
 mod pad;
 mod report;
+mod shrink;
 mod topology;
 mod worker;
 

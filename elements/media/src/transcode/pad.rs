@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed, O
 use std::sync::{Arc, Condvar, LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
+use anabranch_graph::PictureLimits;
 use glib::Properties;
 use gst::prelude::*;
 use gst::subclass::prelude::*;
@@ -228,6 +229,8 @@ pub(super) struct Wish {
     /// kbit/s; 0 for no limit.
     pub min_bitrate: u32,
     pub max_bitrate: u32,
+    /// The pictures that it takes at most.
+    pub limits: PictureLimits,
     pub consumer: String,
 }
 
@@ -239,9 +242,14 @@ impl Default for Wish {
             bitrate: 0,
             min_bitrate: 0,
             max_bitrate: 0,
+            limits: PictureLimits::default(),
             consumer: String::new(),
         }
     }
+}
+
+fn limit(value: u32) -> Option<u32> {
+    Some(value).filter(|value| *value > 0)
 }
 
 /// Implementation of the hub's source pads.
@@ -253,6 +261,9 @@ pub struct TranscodePad {
     #[property(name = "bitrate", type = u32, get = |pad: &Self| pad.wish().bitrate, set = |pad: &Self, value| pad.change(|wish| wish.bitrate = value), nick = "Bit rate", blurb = "Bit rate for this consumer if an encoder is needed, kbit/s; 0: by picture size")]
     #[property(name = "min-bitrate", type = u32, get = |pad: &Self| pad.wish().min_bitrate, set = |pad: &Self, value| pad.change(|wish| wish.min_bitrate = value), nick = "Least bit rate", blurb = "The least bit rate of an encoder for this consumer, kbit/s; 0: none")]
     #[property(name = "max-bitrate", type = u32, get = |pad: &Self| pad.wish().max_bitrate, set = |pad: &Self, value| pad.change(|wish| wish.max_bitrate = value), nick = "Greatest bit rate", blurb = "The greatest bit rate of an encoder for this consumer, kbit/s; 0: none")]
+    #[property(name = "max-width", type = u32, get = |pad: &Self| pad.wish().limits.max_width.unwrap_or(0), set = |pad: &Self, value| pad.change(|wish| wish.limits.max_width = limit(value)), nick = "Greatest width", blurb = "Wider pictures are made smaller for this consumer, pixels; 0: none")]
+    #[property(name = "max-height", type = u32, get = |pad: &Self| pad.wish().limits.max_height.unwrap_or(0), set = |pad: &Self, value| pad.change(|wish| wish.limits.max_height = limit(value)), nick = "Greatest height", blurb = "Higher pictures are made smaller for this consumer, pixels; 0: none")]
+    #[property(name = "max-frame-rate", type = u32, get = |pad: &Self| pad.wish().limits.max_frame_rate.unwrap_or(0), set = |pad: &Self, value| pad.change(|wish| wish.limits.max_frame_rate = limit(value)), nick = "Greatest frame rate", blurb = "Frames that come faster are left out for this consumer, frames per second; 0: none")]
     #[property(name = "consumer", type = String, get = |pad: &Self| pad.wish().consumer, set = |pad: &Self, value| pad.change(|wish| wish.consumer = value), nick = "Consumer", blurb = "Name of the consumer for messages")]
     wish: Mutex<Wish>,
     pub(super) gate: std::sync::OnceLock<Arc<Gate>>,

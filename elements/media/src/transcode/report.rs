@@ -1,5 +1,6 @@
 //! What the hub says about itself: messages when a transcode starts and stops, statistics, who serves whom.
 
+use anabranch_graph::PictureLimits;
 use anabranch_graph::format::Format;
 use anabranch_kit::message;
 use serde_json::json;
@@ -51,18 +52,28 @@ impl Duty {
     }
 }
 
-/// A name of a format for element names: `h264`.
-pub(super) fn short(format: &Format) -> String {
+/// A name of a format within limits for element names: `h264`, `vp8-h180-f15`.
+pub(super) fn label(format: &Format, limits: &PictureLimits) -> String {
     let letters = format.name().chars().filter(char::is_ascii_alphanumeric);
-    letters.map(|letter| letter.to_ascii_lowercase()).collect()
+    let mut label: String = letters.map(|letter| letter.to_ascii_lowercase()).collect();
+    for (letter, limit) in [('w', limits.max_width), ('h', limits.max_height), ('f', limits.max_frame_rate)] {
+        if let Some(limit) = limit {
+            label.push_str(&format!("-{letter}{limit}"));
+        }
+    }
+    label
 }
 
 impl Topology {
     pub(super) fn started(&self, hub: &Transcode, pad: &TranscodePad, target: &Target) {
         let Some(mut data) = self.describe(pad, target) else { return };
         let from = data["from"].as_str().unwrap_or_default();
-        let reason = format!("{} does not take {from}", pad.consumer_name());
-        data["reason"] = reason.into();
+        let name = pad.consumer_name();
+        data["reason"] = match target {
+            Target::Made(_, limits) if !limits.is_none() => format!("{name} takes at most {limits}"),
+            _ => format!("{name} does not take {from}"),
+        }
+        .into();
         hub.count(|stats| stats.transcodes_started += 1);
         message::post(hub, "transcoding-started", data);
     }
@@ -81,10 +92,13 @@ impl Topology {
         let (to, encoder) = match target {
             Target::Source => return None,
             Target::Raw => (Format::raw(from.medium())?, None),
-            Target::Encoded(format) => {
-                (format.clone(), self.encoding(format).map(|encoding| encoding.factory.as_str()))
+            Target::Made(format, _) => {
+                (format.clone(), self.encoding(target).and_then(|encoding| encoding.factory.as_deref()))
             }
         };
+        if decoder.is_none() && encoder.is_none() {
+            return None;
+        }
         Some(json!({
             "consumer": pad.consumer_name(),
             "from": from.name(),
@@ -94,8 +108,8 @@ impl Topology {
         }))
     }
 
-    pub(super) fn encoding(&self, format: &Format) -> Option<&Encoding> {
-        self.encodings.iter().find(|encoding| encoding.format == *format)
+    pub(super) fn encoding(&self, target: &Target) -> Option<&Encoding> {
+        self.encodings.iter().find(|encoding| encoding.target() == *target)
     }
 
     fn names(&self, of: impl Fn(&Target) -> bool) -> Vec<String> {
@@ -113,7 +127,8 @@ impl Topology {
         hub.count(|stats| {
             stats.consumers = self.consumers.len() as u64;
             stats.decoders = self.decoder.as_ref().map_or(0, |feed| u64::from(feed.decoder.is_some()));
-            stats.encoders = self.encodings.len() as u64;
+            stats.encoders =
+                self.encodings.iter().filter(|encoding| encoding.factory.is_some()).count() as u64;
         });
         let mut duties = Vec::new();
         if let (Some(feed), Some(source)) = (&self.decoder, &self.source)
@@ -129,8 +144,11 @@ impl Topology {
         for encoding in &self.encodings {
             duties.push(Duty {
                 chain: encoding.chain.bin.name().to_string(),
-                what: format!("the {} encoder {}", encoding.format, encoding.factory),
-                consumers: self.names(|target| *target == Target::Encoded(encoding.format.clone())),
+                what: match &encoding.factory {
+                    Some(factory) => format!("the {} encoder {factory}", encoding.format),
+                    None => String::from("the scaler videoscale"),
+                },
+                consumers: self.names(|target| *target == encoding.target()),
                 failed: false,
             });
         }

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use anabranch_graph::PictureLimits;
 use anabranch_graph::format::{Format, Medium};
 use anabranch_graph::plan::Capabilities;
-use anabranch_graph::plan::codec::{self, EncoderTarget, NoService, Service};
+use anabranch_graph::plan::codec::{self, Demand, EncoderTarget, NoService, Service};
 use anabranch_graph::spec::Transcoding;
 use anabranch_kit::caps::format_of;
 use gst::prelude::*;
@@ -14,7 +15,7 @@ use super::chain::{self, Chain, Drops, Settings};
 use super::drain::Drain;
 use super::keyunit::Producer;
 use super::pad::Wish;
-use super::report::short;
+use super::report::label;
 use super::{Transcode, TranscodePad, decide};
 
 /// Everything that the hub built, and for whom.
@@ -47,11 +48,13 @@ pub(super) struct Feed {
 
 pub(super) struct Encoding {
     pub format: Format,
-    pub factory: String,
+    pub limits: PictureLimits,
+    /// The encoder's; none where raw pictures are only shrunk.
+    pub factory: Option<String>,
     pub chain: Chain,
     tee: gst::Element,
     producer: Arc<Producer>,
-    settings: Arc<Settings>,
+    settings: Option<Arc<Settings>>,
     drops: Option<Arc<Drops>>,
 }
 
@@ -70,7 +73,18 @@ pub(super) struct Attached {
 pub(super) enum Target {
     Source,
     Raw,
-    Encoded(Format),
+    /// Encoded within limits, or only shrunk if the format is raw.
+    Made(Format, PictureLimits),
+}
+
+impl Target {
+    fn of(service: &Service, source: &Format, limits: PictureLimits) -> Self {
+        match service {
+            Service::Pass => Target::Source,
+            Service::Decode { .. } => Target::Raw,
+            Service::Shrink { .. } | Service::Encode { .. } => Target::Made(service.delivers(source), limits),
+        }
+    }
 }
 
 /// Why a consumer is looked at.
@@ -86,6 +100,10 @@ enum Occasion {
 pub(super) type Drains = Vec<(gst::Pad, Arc<Drain>)>;
 
 impl Encoding {
+    pub(super) fn target(&self) -> Target {
+        Target::Made(self.format.clone(), self.limits)
+    }
+
     fn stop(self, hub: &Transcode) {
         self.chain.stop(hub);
         hub.remove_tee(&self.tee);
@@ -137,16 +155,16 @@ impl Topology {
         }
         let mut drains: Drains =
             self.decoder.iter().map(|feed| (feed.chain.head.clone(), feed.chain.drain.clone())).collect();
-        let still: Vec<Service> = self
+        let still: Vec<Target> = self
             .consumers
             .iter()
-            .filter_map(|consumer| self.decide(hub, &format, &consumer.pad).ok())
+            .filter_map(|consumer| {
+                let service = self.decide(hub, &format, &consumer.pad).ok()?;
+                Some(Target::of(&service, &format, limits_of(&consumer.pad, &format)))
+            })
             .collect();
         for encoding in &self.encodings {
-            let needed = still.iter().any(
-                |service| matches!(service, Service::Encode { format, .. } if *format == encoding.format),
-            );
-            if !needed {
+            if !still.contains(&encoding.target()) {
                 drains.push((encoding.chain.head.clone(), encoding.chain.drain.clone()));
             }
         }
@@ -180,11 +198,10 @@ impl Topology {
     /// Takes out the encoders that were emptied, with who still hangs on them: a consumer may have come meanwhile.
     fn drop_spent(&mut self, hub: &Transcode) {
         let spent = |encoding: &Encoding| encoding.chain.drain.is_spent();
-        let formats: Vec<Format> =
-            self.encodings.iter().filter(|e| spent(e)).map(|e| e.format.clone()).collect();
+        let gone: Vec<Target> = self.encodings.iter().filter(|e| spent(e)).map(Encoding::target).collect();
         for index in 0..self.consumers.len() {
             let attached = self.consumers[index].attached.as_ref();
-            if attached.is_some_and(|a| formats.iter().any(|f| a.target == Target::Encoded(f.clone()))) {
+            if attached.is_some_and(|attached| gone.contains(&attached.target)) {
                 self.detach(hub, index);
             }
         }
@@ -223,9 +240,11 @@ impl Topology {
 
     fn decide(&self, hub: &Transcode, source: &Format, pad: &TranscodePad) -> Result<Service, NoService> {
         let accepts = decide::formats_of(&pad.wanted());
-        let running: Vec<Format> = self.encodings.iter().map(|encoding| encoding.format.clone()).collect();
+        let limits = limits_of(pad, source);
+        let alike = self.encodings.iter().filter(|encoding| encoding.limits == limits);
+        let running: Vec<Format> = alike.map(|encoding| encoding.format.clone()).collect();
         let transcoding = if pad.wish().transcoding { Transcoding::Allow } else { Transcoding::Forbid };
-        codec::serve_shared(source, &running, &accepts, transcoding, &hub.machine())
+        codec::serve(source, &running, &Demand { accepts: &accepts, transcoding, limits }, &hub.machine())
     }
 
     /// Decides for one consumer and attaches it.
@@ -253,17 +272,16 @@ impl Topology {
             }
         };
         gst::debug!(super::CAT, obj = hub, "{} is served by {service:?}", pad.consumer_name());
-        let target = match &service {
-            Service::Pass => Target::Source,
-            Service::Decode { .. } => Target::Raw,
-            Service::Encode { format, .. } => Target::Encoded(format.clone()),
-        };
+        let target = Target::of(&service, &source.format, limits_of(&pad, &source.format));
         let built = match &service {
             Service::Pass => Ok(()),
             Service::Decode { decoder } => self.ensure_raw(hub, Some(decoder)),
-            Service::Encode { decoder, format, encoder } => self
+            Service::Shrink { decoder } => self
                 .ensure_raw(hub, decoder.as_deref())
-                .and_then(|()| self.ensure_encoding(hub, &pad, format, encoder)),
+                .and_then(|()| self.ensure_encoding(hub, &pad, &target, None)),
+            Service::Encode { decoder, encoder, .. } => self
+                .ensure_raw(hub, decoder.as_deref())
+                .and_then(|()| self.ensure_encoding(hub, &pad, &target, Some(encoder.as_str()))),
         };
         let fed = built.and_then(|()| {
             self.attach(hub, index, target, occasion);
@@ -314,7 +332,7 @@ impl Topology {
         let Some(source) = &self.source else { return Ok(()) };
         let from = hub.source_tee();
         let name = match decoder {
-            Some(_) => format!("decoder-{}", short(&source.format)),
+            Some(_) => format!("decoder-{}", label(&source.format, &PictureLimits::default())),
             None => String::from("raw-source"),
         };
         let elements = match decoder {
@@ -332,14 +350,12 @@ impl Topology {
         &mut self,
         hub: &Transcode,
         pad: &TranscodePad,
-        format: &Format,
-        factory: &str,
+        target: &Target,
+        factory: Option<&str>,
     ) -> Result<(), glib::BoolError> {
-        if self.encodings.iter().any(|encoding| encoding.format == *format) {
-            return Ok(());
-        }
+        let (Target::Made(format, limits), None) = (target, self.encoding(target)) else { return Ok(()) };
         let Some(raw) = self.raw.clone() else { return Ok(()) };
-        let target = EncoderTarget {
+        let wanted = EncoderTarget {
             width: 0,
             height: 0,
             fps: 0.0,
@@ -348,9 +364,9 @@ impl Topology {
             pace: hub.pace(),
             cpus: hub.machine().cpus(),
         };
-        let encoder = chain::encoder(hub, format, factory, target, &pad.wanted())?;
-        let tee = hub.insert_tee(&short(format))?;
-        let name = format!("encoder-{}", short(format));
+        let encoder = chain::encoder(hub, (format, *limits), factory, wanted, &pad.wanted())?;
+        let tee = hub.insert_tee(&label(format, limits))?;
+        let name = format!("encoder-{}", label(format, limits));
         let chain = match Chain::insert(hub, &name, &encoder.elements, &raw, &tee) {
             Ok(chain) => chain,
             Err(error) => {
@@ -361,7 +377,8 @@ impl Topology {
         let sink = tee.static_pad("sink").ok_or_else(|| glib::bool_error!("a tee without sink pad"))?;
         self.encodings.push(Encoding {
             format: format.clone(),
-            factory: factory.to_owned(),
+            limits: *limits,
+            factory: factory.map(str::to_owned),
             producer: Producer::new(sink),
             chain,
             tee,
@@ -375,11 +392,7 @@ impl Topology {
         match target {
             Target::Source => Some(hub.source_tee()),
             Target::Raw => self.raw.clone(),
-            Target::Encoded(format) => self
-                .encodings
-                .iter()
-                .find(|encoding| encoding.format == *format)
-                .map(|encoding| encoding.tee.clone()),
+            Target::Made(..) => self.encoding(target).map(|encoding| encoding.tee.clone()),
         }
     }
 
@@ -397,7 +410,7 @@ impl Topology {
         let first = self.users(&target) == 0;
         let pad = self.consumers[index].pad.clone();
         let compressed = match (&target, &self.source) {
-            (Target::Encoded(format), _) => format.medium() == Medium::Video,
+            (Target::Made(format, _), _) => format.medium() == Medium::Video && !format.is_raw(),
             (Target::Source, Some(source)) => {
                 source.format.medium() == Medium::Video && !source.format.is_raw()
             }
@@ -410,7 +423,8 @@ impl Topology {
             Target::Source => Some(hub.source_producer()),
             // Raw media have no key frames.
             Target::Raw => None,
-            Target::Encoded(format) => self.encoding(format).map(|encoding| encoding.producer.clone()),
+            Target::Made(format, _) if format.is_raw() => None,
+            Target::Made(..) => self.encoding(&target).map(|encoding| encoding.producer.clone()),
         };
         if compressed && occasion == Occasion::Consumer && !(first && target != Target::Source) {
             producer.iter().for_each(|producer| producer.ask(hub));
@@ -450,7 +464,7 @@ impl Topology {
     fn settle(&mut self, hub: &Transcode) {
         let (used, unused): (Vec<_>, Vec<_>) = std::mem::take(&mut self.encodings)
             .into_iter()
-            .partition(|encoding| self.users(&Target::Encoded(encoding.format.clone())) > 0);
+            .partition(|encoding| self.users(&encoding.target()) > 0);
         self.encodings = used;
         for encoding in unused {
             encoding.stop(hub);
@@ -470,19 +484,24 @@ impl Topology {
     pub(super) fn rates(&self, hub: &Transcode) {
         let policy = hub.bitrate_policy();
         for encoding in &self.encodings {
-            let wishes = self.wishes(&encoding.format);
+            let Some(settings) = &encoding.settings else { continue };
+            let wishes = self.wishes(&encoding.target());
             let asked: Vec<u32> = wishes.iter().map(|wish| wish.bitrate).collect();
-            encoding.settings.set_bitrate(decide::bitrate(policy, &asked), decide::limits(&wishes));
+            settings.set_bitrate(decide::bitrate(policy, &asked), decide::limits(&wishes));
         }
     }
 
     /// What the consumers of an encoding ask for.
-    fn wishes(&self, format: &Format) -> Vec<Wish> {
-        let target = Target::Encoded(format.clone());
+    fn wishes(&self, target: &Target) -> Vec<Wish> {
         self.consumers
             .iter()
-            .filter(|consumer| consumer.attached.as_ref().is_some_and(|a| a.target == target))
+            .filter(|consumer| consumer.attached.as_ref().is_some_and(|a| a.target == *target))
             .map(|consumer| consumer.pad.wish())
             .collect()
     }
+}
+
+/// The limits of a consumer for pictures; other media have none.
+fn limits_of(pad: &TranscodePad, source: &Format) -> PictureLimits {
+    if source.medium() == Medium::Video { pad.wish().limits } else { PictureLimits::default() }
 }

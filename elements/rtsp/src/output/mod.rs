@@ -81,8 +81,8 @@ transcoded. A client that comes late gets a key frame at once if the source can 
 With `on_demand: true` (the default) nothing is taken from the source, and nothing encoded, while nobody watches.
 
 Elements with the same `address` and `port` share one server, each at its own `mount`. With `user` and `password` clients \
-have to log in (basic authentication: use it in networks that nobody else can listen to); on one server each such mount \
-has a user of its own. At the end of the media clients are told so.
+have to log in (basic authentication: use it in networks that nobody else can listen to); a login opens those mounts that \
+have it, and no others. At the end of the media clients are told so.
 
     test-source -> rtsp-output mount=/camera
 ";

@@ -27,7 +27,13 @@ impl Counter {
     /// Counts the buffers of this pad from now on.
     pub fn attach(pad: &gst::Pad) -> Arc<Counter> {
         let counter = Arc::new(Counter { pad: pad.downgrade(), ..Counter::default() });
-        let count = counter.clone();
+        counter.count(pad);
+        counter
+    }
+
+    /// Counts the buffers of this pad too, for a port with a pad for each link.
+    pub fn count(self: &Arc<Self>, pad: &gst::Pad) {
+        let count = self.clone();
         pad.add_probe(gst::PadProbeType::BUFFER | gst::PadProbeType::BUFFER_LIST, move |pad, info| {
             let first = match &info.data {
                 Some(gst::PadProbeData::Buffer(buffer)) => Some(buffer.as_ref()),
@@ -47,7 +53,6 @@ impl Counter {
             }
             gst::PadProbeReturn::Ok
         });
-        counter
     }
 
     fn add(&self, buffer: &gst::BufferRef) {
@@ -64,7 +69,7 @@ impl Counter {
             Some(before) => (before * 7 + age.nseconds()) / 8,
             None => age.nseconds(),
         };
-        // Only the pad's own thread writes.
+        // Of two pads at once one may be left out: it is an average.
         self.age.store(average + 1, Ordering::Relaxed);
     }
 
@@ -81,8 +86,8 @@ impl Counter {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Running time of the newest buffer, seconds. An encoder may count its time stamps from anywhere; only the
-    /// segment says what they mean.
+    /// Running time of the newest buffer, seconds; none for a port with many pads. An encoder may count its time stamps from
+    /// anywhere; only the segment says what they mean.
     pub fn position(&self) -> Option<f64> {
         let stored = self.newest.load(Ordering::Relaxed).checked_sub(1)?;
         let segment = self.pad.upgrade()?.sticky_event::<gst::event::Segment>(0)?;

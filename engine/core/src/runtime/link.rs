@@ -93,6 +93,9 @@ impl Link {
                 if pad.find_property(SOURCE).is_some() {
                     pad.set_property(SOURCE, &self.plan.from.node);
                 }
+                if let Some(counter) = to.inputs.get(&self.plan.to.port) {
+                    counter.count(&pad);
+                }
                 (pad, true)
             })
             .ok_or_else(|| self.fail(format!("'{}' has no pad '{}'", to.plan.factory, self.plan.pad)))
@@ -174,6 +177,10 @@ impl Link {
         pad.set_property("bitrate", self.bitrate());
         pad.set_property("min-bitrate", self.plan.options.min_bitrate.unwrap_or(0));
         pad.set_property("max-bitrate", self.plan.options.max_bitrate.unwrap_or(0));
+        let limits = self.plan.options.picture_of(self.plan.medium);
+        pad.set_property("max-width", limits.max_width.unwrap_or(0));
+        pad.set_property("max-height", limits.max_height.unwrap_or(0));
+        pad.set_property("max-frame-rate", limits.max_frame_rate.unwrap_or(0));
         pad.set_property("consumer", &self.plan.to.node);
         self.up = Some(Up { hub: hub.clone(), pad: pad.clone(), parts: parts.clone() });
         if domain.started {

@@ -39,6 +39,7 @@ pub(crate) struct Node {
     pub element: gst::Element,
     /// Hubs by output port.
     pub hubs: BTreeMap<String, gst::Element>,
+    /// By port: one with a pad for each link counts what comes on all of them.
     pub inputs: BTreeMap<String, Arc<Counter>>,
     pub outputs: BTreeMap<String, Arc<Counter>>,
     /// Input ports that got an end of stream because nothing was linked, by pad name.
@@ -112,6 +113,9 @@ impl Node {
     ) -> Result<(), ChangeError> {
         let id = self.plan.id.clone();
         let fail = |reason: String| ChangeError::Build { element: id.clone(), reason };
+        for port in descriptor.ports.iter().filter(|p| p.multiple && p.direction == Direction::Input) {
+            self.inputs.insert(port.name.clone(), Arc::default());
+        }
         for port in descriptor.ports.iter().filter(|p| !p.multiple) {
             let pad = self
                 .element

@@ -4,7 +4,8 @@
 use serde::Serialize;
 
 use super::{Capabilities, Pace};
-use crate::format::Format;
+use crate::format::{Format, Medium};
+use crate::link_options::PictureLimits;
 use crate::spec::Transcoding;
 
 /// What an output hub does for one consumer.
@@ -18,7 +19,12 @@ pub enum Service {
         /// The decoder's factory.
         decoder: String,
     },
-    /// Decoded (unless already raw) and encoded once for all who want this format.
+    /// Decoded (unless already raw), and made smaller or slower, once for all who want raw pictures like that.
+    Shrink {
+        /// The decoder's factory; none if the source is raw.
+        decoder: Option<String>,
+    },
+    /// Decoded (unless already raw) and encoded once for all who want this format, within the same limits.
     Encode {
         /// The decoder's factory; none if the source is raw.
         decoder: Option<String>,
@@ -72,7 +78,9 @@ impl Service {
     pub fn delivers(&self, source: &Format) -> Format {
         match self {
             Service::Pass => source.clone(),
-            Service::Decode { .. } => Format::raw(source.medium()).unwrap_or_else(|| source.clone()),
+            Service::Decode { .. } | Service::Shrink { .. } => {
+                Format::raw(source.medium()).unwrap_or_else(|| source.clone())
+            }
             Service::Encode { format, .. } => format.clone(),
         }
     }
@@ -82,9 +90,13 @@ impl Service {
         matches!(self, Service::Encode { decoder: Some(_), .. })
     }
 
-    /// Why `source` is served like this to a consumer that takes `accepts`, in words for a person.
-    pub fn why(&self, source: &Format, accepts: &[Format]) -> String {
-        let wanted = || accepts.iter().map(Format::name).collect::<Vec<_>>().join(" or ");
+    /// Why `source` is served like this, in words for a person.
+    pub fn why(&self, source: &Format, demand: &Demand<'_>) -> String {
+        let accepts = demand.accepts;
+        let wanted = || match demand.limits.is_none() {
+            true => accepts.iter().map(Format::name).collect::<Vec<_>>().join(" or "),
+            false => format!("at most {}", demand.limits),
+        };
         match self {
             Service::Pass if accepts.is_empty() => {
                 format!("the consumer takes any format, so {source} passes untouched")
@@ -92,6 +104,12 @@ impl Service {
             Service::Pass => format!("the consumer takes {source}: it passes untouched"),
             Service::Decode { decoder } => {
                 format!("the consumer takes {}, so {source} is decoded by {decoder}", wanted())
+            }
+            Service::Shrink { decoder: None } => {
+                format!("the consumer takes {}, so {source} is shrunk", wanted())
+            }
+            Service::Shrink { decoder: Some(decoder) } => {
+                format!("the consumer takes {}, so {source} is decoded by {decoder} and shrunk", wanted())
             }
             Service::Encode { decoder: None, format, encoder } => {
                 format!("the consumer takes {}, so {source} is encoded to {format} by {encoder}", wanted())
@@ -104,41 +122,57 @@ impl Service {
     }
 }
 
-/// How a consumer that takes `accepts` (most wanted first; empty means any) is served from `source`.
+/// What a consumer asks of an output.
+#[derive(Clone, Copy, Debug)]
+pub struct Demand<'a> {
+    /// The formats that it takes, most wanted first; empty: any.
+    pub accepts: &'a [Format],
+    /// Whether media may be decoded and compressed again for it.
+    pub transcoding: Transcoding,
+    /// The pictures that it takes at most; none for other media.
+    pub limits: PictureLimits,
+}
+
+impl<'a> Demand<'a> {
+    /// Of these formats, with a transcode if need be.
+    pub fn of(accepts: &'a [Format]) -> Self {
+        Demand { accepts, transcoding: Transcoding::Allow, limits: PictureLimits::default() }
+    }
+
+    fn passes(&self, source: &Format) -> bool {
+        self.limits_of(source).is_none() && (self.accepts.is_empty() || self.accepts.contains(source))
+    }
+
+    fn limits_of(&self, source: &Format) -> PictureLimits {
+        if source.medium() == Medium::Video { self.limits } else { PictureLimits::default() }
+    }
+}
+
+/// How a consumer is served from `source`.
 ///
-/// A format that fits passes untouched, whatever its rank. Otherwise the most wanted format that this machine can make
+/// A format that fits passes untouched, whatever its rank, unless there are limits for the picture: how large it is only
+/// the media say, and they may change. Otherwise the most wanted format that this machine can make
 /// is made: raw by a decoder, compressed by an encoder. `transcoding: forbid` refuses to decode and compress again;
-/// decoding for a consumer of raw media and compressing raw media are no transcodes.
+/// decoding for a consumer of raw media and compressing raw media are no transcodes. An encoding that already runs for
+/// somebody else within the same limits (`running`) is taken before a new one is started, even if the consumer would have
+/// liked another format better.
 ///
 /// # Errors
 ///
 /// [`NoService`] if nothing that the consumer takes can be made.
 pub fn serve(
     source: &Format,
-    accepts: &[Format],
-    transcoding: Transcoding,
-    caps: &dyn Capabilities,
-) -> Result<Service, NoService> {
-    serve_shared(source, &[], accepts, transcoding, caps)
-}
-
-/// Like [`serve`], but an encoding that already runs for somebody else (`running`) is taken before a new one is
-/// started, even if the consumer would have liked another format better.
-///
-/// # Errors
-///
-/// As [`serve`].
-pub fn serve_shared(
-    source: &Format,
     running: &[Format],
-    accepts: &[Format],
-    transcoding: Transcoding,
+    demand: &Demand<'_>,
     caps: &dyn Capabilities,
 ) -> Result<Service, NoService> {
-    if accepts.is_empty() || accepts.contains(source) {
+    if demand.passes(source) {
         return Ok(Service::Pass);
     }
     let medium = source.medium();
+    // To a consumer of anything a smaller picture comes in the format in which the large one came.
+    let same = [source.clone(), Format::RawVideo];
+    let accepts = if demand.accepts.is_empty() { &same[..] } else { demand.accepts };
     let candidates = || accepts.iter().filter(|format| format.medium() == medium);
     let target = candidates()
         .find(|format| running.contains(format) && encoder(format, caps).is_some())
@@ -147,7 +181,7 @@ pub fn serve_shared(
     let decoder = if source.is_raw() {
         None
     } else {
-        if !target.is_raw() && transcoding == Transcoding::Forbid {
+        if !target.is_raw() && demand.transcoding == Transcoding::Forbid {
             return Err(NoService::Forbidden { from: source.clone(), to: target.clone() });
         }
         Some(caps.decoder(source).ok_or_else(|| NoService::NoDecoder(source.clone()))?)
@@ -156,6 +190,7 @@ pub fn serve_shared(
         (Some(encoder), decoder) => {
             Ok(Service::Encode { decoder, format: target.clone(), encoder: encoder.to_owned() })
         }
+        (None, decoder) if !demand.limits_of(source).is_none() => Ok(Service::Shrink { decoder }),
         (None, Some(decoder)) => Ok(Service::Decode { decoder }),
         // Raw of the same medium was accepted above, and a target without encoder is raw.
         (None, None) => Ok(Service::Pass),
@@ -163,16 +198,19 @@ pub fn serve_shared(
 }
 
 /// Whether some machine could serve a consumer like this: what [`serve`] can answer at best.
-pub fn reachable(source: &Format, accepts: &[Format], transcoding: Transcoding) -> bool {
-    if accepts.is_empty() || accepts.contains(source) {
+pub fn reachable(source: &Format, demand: &Demand<'_>) -> bool {
+    if demand.passes(source) {
         return true;
     }
     let decodable = source.is_raw() || !matches!(source, Format::Other(..));
+    let mut same_medium = demand.accepts.iter().filter(|format| format.medium() == source.medium());
     decodable
-        && accepts.iter().filter(|format| format.medium() == source.medium()).any(|format| {
-            format.is_raw()
-                || (!encoders(format).is_empty() && (source.is_raw() || transcoding == Transcoding::Allow))
-        })
+        && (demand.accepts.is_empty() && (source.is_raw() || demand.transcoding == Transcoding::Allow)
+            || same_medium.any(|format| {
+                let transcodes = !source.is_raw() && !format.is_raw();
+                (format.is_raw() || !encoders(format).is_empty())
+                    && (!transcodes || demand.transcoding == Transcoding::Allow)
+            }))
 }
 
 /// The encoders for a format, best first. Empty for raw media and for formats that are only decoded.

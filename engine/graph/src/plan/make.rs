@@ -7,6 +7,7 @@ use indexmap::IndexMap;
 use crate::catalog::{Catalog, Direction, ElementDescriptor, Refined, Role};
 use crate::diagnostic::{Code, Diagnostic, Subject};
 use crate::format::{Format, Medium};
+use crate::link_options::PictureLimits;
 use crate::packages::install_help;
 use crate::spec::{GraphSpec, LinkSpec, NodeSpec, OnError, PortRef};
 use crate::validate::topological;
@@ -182,9 +183,13 @@ impl<'a> Planner<'a> {
                 }
                 let mut running = Vec::new();
                 for link in &links {
-                    if let Some(plan) = self.link(link, &produced, &running, domain_of, pace) {
+                    let limits = link.options.picture_of(link.medium);
+                    let alike =
+                        |(format, of): &(Format, PictureLimits)| (*of == limits).then(|| format.clone());
+                    let shared: Vec<Format> = running.iter().filter_map(alike).collect();
+                    if let Some(plan) = self.link(link, &produced, &shared, domain_of, pace) {
                         if let Some(Service::Encode { format, .. }) = &plan.service {
-                            running.push(format.clone());
+                            running.push((format.clone(), limits));
                         }
                         planned.insert(link.id(), plan);
                     }
@@ -249,7 +254,9 @@ impl<'a> Planner<'a> {
         let Some(service) = &plan.service else { return Produced::Formats(Vec::new()) };
         match service {
             Service::Encode { format, .. } => Produced::Formats(vec![format.clone()]),
-            Service::Decode { .. } => Produced::Formats(Format::raw(medium).into_iter().collect()),
+            Service::Decode { .. } | Service::Shrink { .. } => {
+                Produced::Formats(Format::raw(medium).into_iter().collect())
+            }
             Service::Pass => Produced::Formats(
                 hubs.get(&link.from.to_string()).map(|hub| hub.produces.clone()).unwrap_or_default(),
             ),

@@ -6,7 +6,7 @@ use crate::format::{Format, Medium};
 use crate::packages::install_help;
 use crate::spec::LinkSpec;
 
-use super::codec::{self, NoService, Service};
+use super::codec::{self, Demand, NoService, Service};
 use super::{Capabilities, Probe};
 
 /// What an output produces, as far as it is known beforehand.
@@ -52,25 +52,29 @@ pub(super) fn serve(
         }
         Produced::Formats(formats) => formats,
     };
+    let limits = link.options.picture_of(link.medium);
+    let takes = match limits.is_none() {
+        true => names(accepts),
+        false => format!("{}, at most {limits}", names(accepts)),
+    };
     if formats.is_empty() {
-        let why = match accepts {
-            [] => "the consumer takes any format".to_owned(),
-            _ => format!("the format is known when it runs; the consumer takes {}", names(accepts)),
+        let anything = accepts.is_empty() && limits.is_none();
+        let why = match anything {
+            true => "the consumer takes any format".to_owned(),
+            false => format!("the format is known when it runs; the consumer takes {takes}"),
         };
-        let service = accepts.is_empty().then_some(Service::Pass);
-        return Ok(Served { service, absent: false, why });
+        return Ok(Served { service: anything.then_some(Service::Pass), absent: false, why });
     }
-    let results: Vec<Result<Service, NoService>> = formats
-        .iter()
-        .map(|format| codec::serve_shared(format, running, accepts, link.options.transcoding, capabilities))
-        .collect();
+    let demand = Demand { accepts, transcoding: link.options.transcoding, limits };
+    let results: Vec<Result<Service, NoService>> =
+        formats.iter().map(|format| codec::serve(format, running, &demand, capabilities)).collect();
     // It is trouble only if nothing that may come can be served.
     if let Some(Err(_)) = results.iter().find(|r| r.is_ok()).or(results.first()) {
         return Err(Box::new(trouble(link, formats, accepts, results)));
     }
     match &results[..] {
         [Ok(service)] => {
-            let why = service.why(&formats[0], accepts);
+            let why = service.why(&formats[0], &demand);
             Ok(Served { service: Some(service.clone()), absent: false, why })
         }
         all if all.iter().all(|result| *result == Ok(Service::Pass)) => {
@@ -79,9 +83,8 @@ pub(super) fn serve(
         }
         _ => {
             let why = format!(
-                "{} comes, which one is known when it runs; the consumer takes {}",
-                names(formats),
-                names(accepts)
+                "{} comes, which one is known when it runs; the consumer takes {takes}",
+                names(formats)
             );
             Ok(Served { service: None, absent: false, why })
         }
@@ -104,7 +107,10 @@ fn trouble(
             (Code::NoEncoder, factory.map(|factory| install_help(factory)))
         }
         Some(NoService::Forbidden { .. }) => {
-            let help = format!("let it transcode, or choose a consumer that takes {}", names(formats));
+            let help = match link.options.picture_of(link.medium).is_none() {
+                true => format!("let it transcode, or choose a consumer that takes {}", names(formats)),
+                false => "let it transcode, or leave out the limits for the picture".to_owned(),
+            };
             (Code::TranscodingForbidden, Some(help))
         }
         None => (Code::IncompatibleFormats, None),
@@ -130,7 +136,7 @@ pub(super) fn converters(
     // The format is known and raw, or nothing else can come.
     let produced = output.map(|port| port.formats.as_slice()).unwrap_or_default();
     let delivered_raw = match &served.service {
-        Some(Service::Decode { .. }) => true,
+        Some(Service::Decode { .. } | Service::Shrink { .. }) => true,
         Some(Service::Encode { .. }) => false,
         Some(Service::Pass) => !produced.is_empty() && produced.iter().all(Format::is_raw) || raw_only,
         None => raw_only,

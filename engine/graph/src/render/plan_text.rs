@@ -82,13 +82,21 @@ fn work(links: &[&LinkPlan]) -> String {
         }
     };
     for link in links {
+        let limits = link.options.picture_of(link.medium);
+        let within = if limits.is_none() { String::new() } else { format!(" of at most {limits}") };
         match &link.service {
+            Some(Service::Shrink { decoder }) => {
+                if let Some(decoder) = decoder {
+                    add(format!("one decoder {decoder}"));
+                }
+                add(format!("raw pictures{within}"));
+            }
             Some(Service::Decode { decoder }) => add(format!("one decoder {decoder}")),
             Some(Service::Encode { decoder, format, encoder }) => {
                 if let Some(decoder) = decoder {
                     add(format!("one decoder {decoder}"));
                 }
-                add(format!("one encoder {encoder} for {format}"));
+                add(format!("one encoder {encoder} for {format}{within}"));
             }
             Some(Service::Pass) | None => {}
         }
@@ -119,6 +127,8 @@ fn link(out: &mut String, link: &LinkPlan, width: usize) {
         None => "as needed".to_owned(),
         Some(Service::Pass) => "untouched".to_owned(),
         Some(Service::Decode { decoder }) => format!("decoded by {decoder}"),
+        Some(Service::Shrink { decoder: None }) => "shrunk".to_owned(),
+        Some(Service::Shrink { decoder: Some(decoder) }) => format!("decoded by {decoder}, shrunk"),
         Some(Service::Encode { decoder: None, encoder, .. }) => format!("encoded by {encoder}"),
         Some(Service::Encode { decoder: Some(decoder), encoder, .. }) => {
             format!("transcoded, {decoder} + {encoder}")

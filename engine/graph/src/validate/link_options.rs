@@ -36,6 +36,11 @@ impl Checker<'_> {
                     options.max_bitrate = self.bitrate(key, value);
                     limits[1] = Some(value.span);
                 }
+                "max-width" => options.picture.max_width = self.pixels(key, value),
+                "max-height" => options.picture.max_height = self.pixels(key, value),
+                "max-frame-rate" => {
+                    options.picture.max_frame_rate = self.whole(key, value, (1, 240), "of frames per second");
+                }
                 // The parser has reported any other.
                 _ => {}
             }
@@ -116,9 +121,24 @@ impl Checker<'_> {
     }
 
     fn bitrate(&mut self, key: &Spanned<String>, value: &Value) -> Option<u32> {
+        self.whole(key, value, (1, 1_000_000), "of kbit/s")
+    }
+
+    /// Of a picture's side; less than 16 no encoder takes.
+    fn pixels(&mut self, key: &Spanned<String>, value: &Value) -> Option<u32> {
+        self.whole(key, value, (16, 16_384), "of pixels")
+    }
+
+    fn whole(
+        &mut self,
+        key: &Spanned<String>,
+        value: &Value,
+        (least, most): (u32, u32),
+        unit: &str,
+    ) -> Option<u32> {
         match value.data {
             Data::Integer(n) => {
-                if let Some(n) = u32::try_from(n).ok().filter(|n| (1..=1_000_000).contains(n)) {
+                if let Some(n) = u32::try_from(n).ok().filter(|n| (least..=most).contains(n)) {
                     return Some(n);
                 }
             }
@@ -128,7 +148,7 @@ impl Checker<'_> {
         self.problems.push(
             Diagnostic::new(Code::BadLinkOption, format!("`{}` has an unusable value", key.value))
                 .label(value.span, "here")
-                .help("it is a whole number of kbit/s, 1 to 1000000"),
+                .help(format!("it is a whole number {unit}, {least} to {most}")),
         );
         None
     }

@@ -6,7 +6,7 @@ use crate::catalog::{Direction, ElementDescriptor, PortSpec};
 use crate::diagnostic::{Code, Diagnostic, Span, did_you_mean};
 use crate::format::{Format, Medium};
 use crate::parse::{list, shorten};
-use crate::plan::codec;
+use crate::plan::codec::{self, Demand};
 use crate::spec::{LinkSpec, PortRef, Transcoding};
 use crate::syntax::{End, Link, Tree};
 
@@ -195,12 +195,10 @@ impl Checker<'_> {
             return self.problems.push(problem);
         };
         let accepts = accepts.as_slice();
-        let served = output.formats.is_empty()
-            || output
-                .formats
-                .iter()
-                .any(|format| codec::reachable(format, accepts, spec.options.transcoding));
-        if served {
+        let limits = spec.options.picture_of(spec.medium);
+        let demand = Demand { accepts, transcoding: spec.options.transcoding, limits };
+        if output.formats.is_empty() || output.formats.iter().any(|format| codec::reachable(format, &demand))
+        {
             return;
         }
         let message = format!(
@@ -210,7 +208,8 @@ impl Checker<'_> {
             names(accepts),
             spec.to
         );
-        let allowed = output.formats.iter().any(|f| codec::reachable(f, accepts, Transcoding::Allow));
+        let allowing = Demand { transcoding: Transcoding::Allow, ..demand };
+        let allowed = output.formats.iter().any(|format| codec::reachable(format, &allowing));
         let help = match allowed {
             true => "the link says `transcoding: forbid`; without it the media would be transcoded",
             false => "no decoder and encoder lead from one to the other",

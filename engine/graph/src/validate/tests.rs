@@ -1,6 +1,7 @@
 use crate::diagnostic::{Code, Diagnostic};
 use crate::document::Document;
 use crate::format::{Format, Medium};
+use crate::link_options::PictureLimits;
 use crate::plan::Probe;
 use crate::spec::{GraphSpec, OnError, Transcoding};
 use crate::testing::{Machine, catalog};
@@ -220,10 +221,11 @@ fn a_link_says_what_flows_and_how_fast() {
              links:\n  - {{from: a, to: b, {options}}}\n"
         )
     };
-    let text = link("format: [vp9, vp8, opus], min-bitrate: 100, max-bitrate: 900", "webm");
+    let text = link("format: [vp9, vp8, opus], min-bitrate: 100, max-bitrate: 900, max-width: 640", "webm");
     let options = &check(text.as_str(), &catalog(), None).unwrap().links[0].options;
     assert_eq!(options.formats, [Format::Vp9, Format::Vp8, Format::Opus]);
     assert_eq!((options.bitrate, options.min_bitrate, options.max_bitrate), (None, Some(100), Some(900)));
+    assert_eq!(options.picture, PictureLimits { max_width: Some(640), ..PictureLimits::default() });
     let again = check(Document::from(text).to_yaml(), &catalog(), None).unwrap();
     assert_eq!(again.links[0].options, *options);
     for (options, code, words) in [
@@ -231,6 +233,9 @@ fn a_link_says_what_flows_and_how_fast() {
         ("format: [vp8, 7]", Code::BadLinkOption, "it is one of raw, raw-video, vp8"),
         ("min-bitrate: 0", Code::BadLinkOption, "1 to 1000000"),
         ("min-bitrate: 9, max-bitrate: 8", Code::BadLinkOption, "is above"),
+        ("max-width: 8", Code::BadLinkOption, "of pixels, 16 to 16384"),
+        ("max-frame-rate: 1000", Code::BadLinkOption, "of frames per second, 1 to 240"),
+        ("max-widht: 64", Code::UnknownKey, "did you mean `max-width`?"),
         ("format: h264", Code::IncompatibleFormats, "it takes VP8"),
         ("formats: vp8", Code::UnknownKey, "did you mean `format`?"),
     ] {
