@@ -261,7 +261,7 @@ impl Peer {
         if matches!(name, "min_bitrate" | "max_bitrate") {
             transport.set_limits(&self.options);
             self.session.estimate.limits_changed(&self.options);
-            self.post_wants();
+            self.wants_changed();
             return;
         }
         if name == "jitter_ms" {

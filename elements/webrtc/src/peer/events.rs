@@ -65,7 +65,7 @@ impl Peer {
                             self.session.peer,
                             Some(PeerState::Connected | PeerState::Disconnected)
                         ));
-                        self.post_wants();
+                        self.wants_changed();
                     }
                     Err(error) => self.trouble(medium, "sent", &error),
                 }
@@ -74,7 +74,7 @@ impl Peer {
                 if let Some(port) = self.ports.input(medium).filter(|port| port.is(&mid)) {
                     port.close(&self.element);
                     self.session.sends.retain(|(m, _)| *m != medium);
-                    self.post_wants();
+                    self.wants_changed();
                 }
             }
             TransportEvent::Receives { mid, format, caps, pad } => {
@@ -152,6 +152,7 @@ impl Peer {
     pub(super) async fn negotiated(&mut self, answer: &str, local: bool) {
         // The tracks first: who hears of the negotiation may ask for them.
         self.drain_events().await;
+        self.session.settled = true;
         self.post_wants();
         let Ok(answer) = Sdp::parse(answer) else { return };
         for medium in [Medium::Video, Medium::Audio] {

@@ -89,6 +89,8 @@ struct Session {
     offered: bool,
     /// An offer and an answer were exchanged.
     negotiated: bool,
+    /// The tracks that an exchange brought are known: from now on each change is told.
+    settled: bool,
     /// The last exchange began with an offer of ours.
     offerer: bool,
     /// Candidates that came before the remote description.

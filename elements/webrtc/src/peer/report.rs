@@ -88,12 +88,19 @@ impl Peer {
         }
     }
 
+    /// What this peer takes has changed: while tracks are still coming, half of them would be told as all.
+    pub(super) fn wants_changed(&mut self) {
+        if self.session.settled {
+            self.post_wants();
+        }
+    }
+
     /// Tells how much the network carries.
     pub(super) fn report_bandwidth(&mut self) {
         let Some(kbps) = self.session.estimate.latest else { return };
         self.session.estimate.reported = Some((kbps, Instant::now()));
         self.post("bandwidth", json!({"kbps": kbps}));
-        self.post_wants();
+        self.wants_changed();
     }
 }
 
