@@ -71,7 +71,8 @@ await scenario(async ({ server, relay, webrtc = {}, lossy, slow, links, elements
   await stretch('the change', 60);
   const bad = await stretch('the lossy network', 240);
   await network.conditions(slow);
-  await stretch('the change', 150);
+  // What was on its way at the old rate, and what of it is asked for again, fills the line for some seconds.
+  await stretch('the change', 360);
   const narrow = await stretch('the slow network', 150);
   await network.conditions({});
   await api.remove(name);

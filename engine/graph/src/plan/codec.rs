@@ -294,6 +294,16 @@ fn encoded_by(factory: &str) -> Option<Format> {
     Format::KNOWN.iter().find(|format| encoders(format).contains(&factory)).cloned()
 }
 
+/// How libvpx keeps to a bit rate that a network sets: half a second may be ahead of it, and a key frame is at most as large
+/// as four and a half frames. With its defaults, which are for files, it goes on for seconds as before when the rate falls,
+/// and the key frame that the losses bring about is lost as well. The values are those of WebRTC's own encoder.
+const SHORT_BUFFER: [(&str, &str); 4] = [
+    ("buffer-size", "1000"),
+    ("buffer-initial-size", "500"),
+    ("buffer-optimal-size", "600"),
+    ("max-intra-bitrate", "450"),
+];
+
 /// The properties (GStreamer names and values as text) that make an encoder of [`encoders`] cheap and, in real time,
 /// free of delay. Properties are to be set in this order. Empty for a factory that is not in the table.
 pub fn encoder_settings(factory: &str, target: &EncoderTarget) -> Vec<(&'static str, String)> {
@@ -328,6 +338,7 @@ pub fn encoder_settings(factory: &str, target: &EncoderTarget) -> Vec<(&'static 
             }
             if live {
                 settings.push(set("error-resilient", "default"));
+                settings.extend(SHORT_BUFFER.map(|(name, value)| set(name, value)));
             }
             settings
         }

@@ -51,6 +51,13 @@ fn over() -> EndpointError {
     EndpointError::conflict("peer-over", "The connection with this peer has ended.")
 }
 
+/// Packets that are kept to be sent again, and for how long. str0m keeps them for three seconds: when the rate of a line
+/// falls, resending what it has lost since fills it for longer than that, and nothing new arrives.
+const KEPT: (usize, Duration) = (1024, Duration::from_secs(1));
+
+/// The most of what is sent that may be sent again.
+const RESENT: f32 = 0.3;
+
 impl NativeTransport {
     /// A transport for a new peer.
     ///
@@ -197,6 +204,9 @@ impl NativeTransport {
         let pad = sending.pad.clone();
         self.with(|core| {
             track(core, mid, video).sending = Some(sending);
+            if let Some(stream) = core.rtc.direct_api().stream_tx_by_mid(mid, None).filter(|_| video) {
+                stream.set_rtx_cache(KEPT.0, KEPT.1, Some(RESENT));
+            }
             core.tell(TransportEvent::Sends { mid: mid.to_string(), format, caps, pad });
             Ok(())
         })?;

@@ -118,8 +118,10 @@ fn small_pictures_get_one_thread() {
     assert_eq!(value(&small, "threads"), "1");
     assert_eq!(value(&small, "target-bitrate"), "1200000");
     assert_eq!(value(&small, "keyframe-max-dist"), "60");
+    assert_eq!(value(&small, "max-intra-bitrate"), "450");
     let large = encoder_settings("vp8enc", &target(1280, 720, Pace::Fastest));
     assert_eq!(value(&large, "threads"), "2");
+    assert!(large.iter().all(|(name, _)| *name != "buffer-size"), "a film may be uneven");
     assert_eq!(
         value(&encoder_settings("x264enc", &target(1920, 1080, Pace::Realtime)), "tune"),
         "zerolatency"

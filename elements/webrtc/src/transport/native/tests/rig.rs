@@ -300,6 +300,10 @@ pub async fn connect(one: &mut Rig, other: &mut Rig, media: &[(Medium, Direction
     negotiate(one, other, OfferOptions { media: media.to_vec(), restart_ice: false }).await;
     for rig in [one, other] {
         rig.until("the connection", |rig| rig.state == PeerState::Connected).await;
+        // The connection may be there before what was told of the tracks has been looked at.
+        while let Ok(event) = rig.events.try_recv() {
+            rig.take(event);
+        }
     }
 }
 
